@@ -1,8 +1,8 @@
-"""Erasures: an example, or all that came from a subject, is taken out of everything that holds it, for good.
+"""Erasures: the permanent removal of an example, or of all examples of a subject, from everything that holds them.
 
-Erasing leaves a mark that is never taken back, and whatever carries it counts as never collected: in every revision,
-whether it came before the mark or comes after it, in any order. So nothing that is delivered again, dropped again or
-read again brings it back, and no clock decides. Of a subject only a hash is kept.
+An erasure writes a mark (a tombstone) that is never taken back. Examples that a mark covers count as never collected,
+in every revision and whether they came before the mark or after it. So a repeated delivery, drop or read doesn't bring
+them back, and no clock has to decide. Of a subject only a hash is kept.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from tuneloop.domain.core.limits import DROPS_KEPT, ERASED_WITHIN, POSTS_KEPT, T
 
 
 class ErasureStatus(StrEnum):
-    """How far an erasure has come: asked for, out of every reading, out of what is kept, gone for good."""
+    """The steps of an erasure: requested; excluded from every read; rewritten out of the objects; done for good."""
 
     REQUESTED = "requested"
     EXCLUDED = "excluded"
@@ -79,7 +79,7 @@ class Erasure(ErasureView):
 
     @property
     def is_open(self) -> bool:
-        """Whether something is left to do."""
+        """Whether the erasure is not done yet."""
         return self.status != ErasureStatus.DONE
 
 
@@ -94,7 +94,7 @@ class ErasureMark(BaseModel):
 
 
 class ErasureMarks:
-    """The marks that concern a dataset; `latest` is the highest number that the tenant had given out."""
+    """The erasure marks that concern a dataset; `latest` is the number of the tenant's latest erasure."""
 
     def __init__(self, tenant: str, marks: list[ErasureMark], latest: int = 0) -> None:
         self.latest = max([latest, *(mark.number for mark in marks)])
@@ -128,7 +128,7 @@ class ErasureMarks:
 
 
 def subject_hash(tenant: str, subject: str) -> str:
-    """The hash that is kept of a subject, equal whether he is named or known by his answers' ids alone."""
+    """The hash kept of a subject; equal for a subject's name and for the user hash in the ids of its answers."""
     return digest("subject", tenant, hash_of_subject(subject) or user_hash(tenant, subject))
 
 
@@ -140,14 +140,14 @@ def example_erasure(tenant: str, dataset: str, example: str, now: datetime) -> E
 
 
 def subject_erasure(tenant: str, subject: str, now: datetime) -> Erasure:
-    """The erasure of all that came from a subject, whichever dataset it is in."""
+    """The erasure of all examples of a subject, in all datasets of the tenant."""
     hashed = subject_hash(tenant, subject)
     identity = derived_id("erasure", tenant, hashed)
     return Erasure(id=identity, tenant=tenant, subject=hashed, requested_at=now, done_by=now + ERASED_WITHIN)
 
 
 def remaining_copies(erasure: Erasure, excluded_at: datetime) -> list[Remaining]:
-    """The copies that an erasure doesn't reach, where they lie and for how long they stay there."""
+    """The copies that an erasure doesn't reach, with the place of each and the time until it is deleted."""
     drops, posts = excluded_at + DROPS_KEPT + ERASED_WITHIN, excluded_at + POSTS_KEPT + ERASED_WITHIN
     remaining = [
         Remaining(where="incoming/", until=drops, advice="Files that were dropped, as they came; delete yours sooner."),
@@ -165,5 +165,5 @@ def remaining_copies(erasure: Erasure, excluded_at: datetime) -> list[Remaining]
 
 
 def is_settled(rewritten_at: datetime | None, now: datetime, quiet: timedelta) -> bool:
-    """Whether no process is left that could have read anything before it was rewritten."""
+    """Whether the quiet time since the rewrite is over, after which no process works with objects read before it."""
     return rewritten_at is not None and now - rewritten_at >= quiet

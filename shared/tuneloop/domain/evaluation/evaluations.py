@@ -1,8 +1,9 @@
-"""Evaluations: a candidate against what serves today and against the base, on the same held-out examples.
+"""Evaluations: a candidate against the stable version and the base model, on the same held-out examples.
 
 Each arm answers every test example, and each answer is right or wrong. The gate is a paired, one-sided mid-p McNemar
-test of candidate against stable. Test rows that share something with what an arm was trained on are asked of no arm.
-A question that the provider refuses counts as wrong; where more than a few are, they say nothing about the version.
+test of candidate against stable. Test rows that share something with an arm's training data are asked of no arm. A
+question that the provider refuses counts as wrong; if more than a few are refused, the figures say little about the
+version.
 """
 
 import json
@@ -28,12 +29,12 @@ from tuneloop.domain.evaluation.statistics import (
 )
 from tuneloop.domain.evaluation.verdicts import Verdict
 
-# Where more of the test rows were seen in training, the rest is no longer the set that was drawn.
+# If more of the test rows were seen in training, the rest is no longer the set that was drawn.
 MOST_REMOVED_SHARE = 0.20
-# Of fewer paired rows the gate takes no figures: only a very large gain could be told from chance.
+# With fewer paired rows the gate takes no figures: only a very large gain could be told from chance.
 FEWEST_ROWS = 20
-# Where two versions answered alike on nearly all rows, a discordance near 0 would claim that these rows can show tiny
-# gains.
+# If two versions answer alike on nearly all rows, the discordance observed is near 0; planned with that, so few rows
+# would seem to be able to show tiny gains.
 LEAST_DISCORDANCE = 0.05
 
 
@@ -57,7 +58,7 @@ class Intent(StrEnum):
     PROMOTE = "promote"
 
     def rises_above(self, other: "Intent") -> bool:
-        """Whether this asks for more than the other."""
+        """Whether this intent is promotion and the other is a report."""
         return self is Intent.PROMOTE and other is Intent.REPORT
 
 
@@ -170,25 +171,25 @@ class Evaluation(EvaluationView):
 
     @property
     def overlap_is_known(self) -> bool:
-        """Whether the rows to leave out are known; one that begins anew looks for them anew, in other rows."""
+        """Whether the rows to leave out are known; an evaluation that starts again looks for them again."""
         return self.overlap_was_found and self.status != EvaluationStatus.REQUESTED
 
     @property
     def is_open(self) -> bool:
-        """Whether it has rows left to ask or figures left to work out."""
+        """Whether the evaluation has rows left to ask or figures left to work out."""
         return self.status in (EvaluationStatus.REQUESTED, EvaluationStatus.RUNNING)
 
     def is_free(self, now: datetime) -> bool:
-        """Whether somebody may work on it."""
+        """Whether the evaluation is open and nobody's lease on it is in force."""
         return self.is_open and not (self.lease and self.lease.is_held(now))
 
     @property
     def is_free_text(self) -> bool:
-        """Whether most of the rows that count expect free text."""
+        """Whether more than half of the rows that count expect free text."""
         return 2 * self.free_text > self.examples
 
     def is_raised_from(self, seen: "Evaluation") -> bool:
-        """Whether nothing happened since it was seen but that its intent was raised."""
+        """Whether a raise of the intent is the only change since the evaluation was read as `seen`."""
         return self.seq == seen.seq + 1 and self.lease == seen.lease and self.intent.rises_above(seen.intent)
 
     @property
@@ -198,7 +199,7 @@ class Evaluation(EvaluationView):
 
     @property
     def asked(self) -> dict[ArmName, int]:
-        """The arms that are asked and their versions; an arm of the same version as one before it is left out."""
+        """The arms to ask, with their versions; of arms with the same version only the first is asked."""
         first: dict[int, ArmName] = {}
         for arm, number in self.versions.items():
             first.setdefault(number, arm)
@@ -206,10 +207,10 @@ class Evaluation(EvaluationView):
 
 
 class ScoredAnswer(BaseModel):
-    """One test row's answer on one arm, and whether it was right; `error` is what the provider's refusal said.
+    """The answer of one arm to one test row, and whether it is right; `error` is the message of a refusal.
 
-    Tokens that its provider didn't tell are null, in parts of older evaluations 0. `cache_is_unclear` where what it
-    says of its cache makes no sense.
+    Token counts that the provider didn't report are null, or 0 in parts of older evaluations. `cache_is_unclear` is set
+    if the count of cached tokens that the provider reported makes no sense.
     """
 
     row: int
@@ -223,7 +224,7 @@ class ScoredAnswer(BaseModel):
 
     @property
     def tokens(self) -> CallTokens:
-        """What its provider told of its tokens; a refusal has none."""
+        """The tokens that the provider reported for the answer; none for a refusal."""
         if self.error is not None:
             return CallTokens(0, 0)
         return CallTokens(
@@ -232,20 +233,20 @@ class ScoredAnswer(BaseModel):
 
 
 def is_right(answer: str, expected: str) -> bool:
-    """Whether two answers are equal: as JSON where both are JSON, else but for white space.
+    """Whether two answers are equal: as JSON values if both are JSON, else as texts without regard to white space.
 
-    Tool calls, as `answer_of` writes them, are equal to tool calls alone: by their names and arguments, in order.
+    Tool calls, as `answer_of` writes them, equal only tool calls with the same names and arguments, in order.
     """
     if answer.startswith(CALLS_PREFIX) and expected.startswith(CALLS_PREFIX):
         answer, expected = answer.removeprefix(CALLS_PREFIX), expected.removeprefix(CALLS_PREFIX)
     try:
         return bool(_json(answer) == _json(expected))
-    except (ValueError, RecursionError):  # no JSON, or an answer that got lost in brackets
+    except (ValueError, RecursionError):  # not JSON, or nested too deeply
         return answer.split() == expected.split()
 
 
 def _json(text: str) -> Any:
-    """The value of a JSON text; numbers are wrapped, or `true` would equal 1."""
+    """The value of a JSON text; numbers are wrapped in tuples, as in Python `true` equals 1."""
     return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_refuse_constant)
 
 
@@ -264,7 +265,7 @@ def _refuse_constant(word: str) -> None:
 def arm_result(
     version: int | None, scores: list[ScoredAnswer], cost_usd: Usd | None = None, unmetered: int = 0
 ) -> ArmResult:
-    """One arm's figures over the rows that count."""
+    """One arm's figures over the rows that the evaluation counts."""
     correct = sum(score.right for score in scores)
     low, high = wilson_interval(correct, len(scores))
     return ArmResult(
@@ -280,7 +281,7 @@ def arm_result(
 
 
 def compare(candidate: list[ScoredAnswer], stable: list[ScoredAnswer], look: int) -> Comparison | None:
-    """The paired comparison of two arms on the same rows, at this look's alpha; None without rows."""
+    """The paired comparison of two arms on the same rows, at the alpha of the look; None without rows."""
     if not candidate:
         return None
     counts = PairedCounts.from_scores([score.right for score in candidate], [score.right for score in stable])
@@ -300,22 +301,22 @@ def compare(candidate: list[ScoredAnswer], stable: list[ScoredAnswer], look: int
 
 
 def format_p_value(p_value: float) -> str:
-    """A p-value as people read it; below one in ten thousand its digits say nothing."""
+    """A p-value as people read it; below one in ten thousand the digits don't matter."""
     return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
 
 
 def is_contaminated(rows: int, removed: int) -> bool:
-    """Whether so much of the test set was in training that the rest is no longer the set that was drawn."""
+    """Whether more than 20% of the test rows were seen in training."""
     return removed > MOST_REMOVED_SHARE * rows
 
 
 def without_overlap(
     evaluation: Evaluation, available: int, removed: int, kinds: dict[str, int], *, most: int
 ) -> Evaluation:
-    """The evaluation once it is known how many of its test rows a version has seen, and whether the rest can do.
+    """The evaluation with its overlap: `removed` of `available` test rows, counted by kind, were seen by a version.
 
-    Rows are removed first, and of those that are left `most` are asked: so none is lost to the limit, and whether the
-    test is contaminated is told by all of its rows.
+    Of the rows left at most `most` are asked, or none if the test is contaminated or too small. Rows are removed before
+    the limit is applied, so that the removed ones don't count towards it and all rows decide about contamination.
     """
     left = available - removed
     contaminated, too_few = is_contaminated(available, removed), left < FEWEST_ROWS
@@ -334,7 +335,7 @@ def without_overlap(
 
 
 def looks_spent_error(evaluation: Evaluation, look: int) -> EvaluationError | None:
-    """Why an evaluation that is to promote takes no further look: it would be one at which nothing can be proved."""
+    """The error of an evaluation that is to promote but has no alpha left for its look; else None."""
     if alpha_per_look(look) or evaluation.intent is not Intent.PROMOTE:
         return None
     message = (
@@ -346,7 +347,7 @@ def looks_spent_error(evaluation: Evaluation, look: int) -> EvaluationError | No
 
 
 def all_refused_error(number: int, answers: Collection[ScoredAnswer], rows: int) -> EvaluationError | None:
-    """The error of a version that never answers, once enough of its rows were asked and each was refused; else None."""
+    """The error of a version whose first rows were all refused, once enough of them were asked; else None."""
     errors = Counter(answer.error for answer in answers)
     if len(answers) < min(FEWEST_ROWS, rows) or errors.pop(None, 0) or not errors:
         return None

@@ -1,9 +1,9 @@
-"""The gate: whether a comparison lets a version through, and why in words.
+"""The gate: decides from a comparison whether a version may be activated, with the reason in words.
 
-A question that the provider refused counts as wrong, so a side that was refused often says little about its version.
-Answers are compared exactly, which says little where the expected ones are free text: an answer is, if it holds a
-phrase of several words and no other row expects the same. Numbers, ids, labels and short names are not: of them an
-exact comparison says who is right, however different they are.
+A question that the provider refused counts as wrong, so many refusals on one side say little about its version. Answers
+are compared exactly, which says little about free text. An expected answer is free text if it holds a phrase of several
+words and no other row expects the same. Numbers, ids, labels and short names are not free text: an exact comparison
+shows who got them right.
 """
 
 import json
@@ -29,20 +29,20 @@ from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
 # A content filter refuses a question now and then. From one in twenty on, refusals could decide a comparison whose
 # provable gain is about that large.
 MOST_REFUSED_SHARE = 0.05
-# Of 23 rows two may be right by luck where answers are free text. Who is right more often than this answers in a form
-# that can be compared, however long.
+# With free text, two of 23 rows may be equal by luck. A version that is right more often gives answers that can be
+# compared, however long they are.
 MOST_RIGHT_BY_LUCK = 0.10
 FREE_TEXT_HELP = (
     "Read some answers of both, and activate the version by hand if you trust it; or train on answers that can be "
     "compared exactly: one of a closed set, an id or number, or JSON with short fields, such as a template's "
     "`answer_schema` gives."
 )
-# For a report on test rows whose looks of the year are spent: its interval would be everything and its alpha nothing.
+# For a report on test rows whose looks of the year are spent: at an alpha of 0 the interval is -1 to 1.
 LOOKS_SPENT = (
     "These test rows were looked at so often within a year that one more look can't tell a gain from chance: bring a "
     "fresh test file, or activate the version by hand if you trust the figures."
 )
-# For verdicts on free text of which more is equal than luck explains.
+# Added to verdicts on free text of which more answers are equal than luck explains.
 FREE_TEXT_NOTE = "Most expected answers are free text, of which only those count that are equal word for word."
 
 # From four words on a text can be said in other words. Ids, numbers, dates, amounts and most names and labels have
@@ -56,7 +56,7 @@ LETTERS_PER_WORD = 2
 
 
 def often_refused_error(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
-    """The error of a comparison where a side was refused so often that its figures say little about it; else None."""
+    """The error of a comparison in which more than 5% of an arm's questions were refused; else None."""
     for arm in (arms[ArmName.CANDIDATE], arms[ArmName.STABLE]):
         if arm.errors > MOST_REFUSED_SHARE * arm.examples:
             refused = f"The provider refused {arm.errors} of {arm.examples} questions to version {arm.version}"
@@ -72,7 +72,7 @@ def unproved_verdict(error: EvaluationError) -> Verdict:
 
 
 def judge(evaluation: Evaluation) -> Verdict:
-    """The gate: better than what serves today beyond chance, and better than always giving the commonest answer."""
+    """The verdict on an evaluation: the candidate has to beat stable beyond chance, and the commonest answer."""
     comparison, arms = evaluation.comparison, evaluation.arms
     if evaluation.contaminated or evaluation.examples < FEWEST_ROWS or comparison is None:
         return _unfit_verdict(evaluation)
@@ -96,7 +96,7 @@ def judge(evaluation: Evaluation) -> Verdict:
 
 
 def _unfit_verdict(evaluation: Evaluation) -> Verdict:
-    """The verdict where the test rows could not prove anything, whatever the versions answered."""
+    """The verdict on an evaluation whose test rows can't prove anything, whatever the versions answered."""
     if evaluation.contaminated:
         return _refuse(
             VerdictCode.CONTAMINATED,
@@ -111,7 +111,7 @@ def _unfit_verdict(evaluation: Evaluation) -> Verdict:
 
 
 def _verdict_by_figures(evaluation: Evaluation, comparison: Comparison) -> Verdict:
-    """The verdict by the figures of the comparison."""
+    """The verdict that follows from the figures of the comparison."""
     arms = evaluation.arms
     note = f" {FREE_TEXT_NOTE}" if evaluation.is_free_text else ""
     candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
@@ -171,6 +171,6 @@ def _texts(answer: str) -> Iterator[str]:
 
 
 def _count_words(text: str) -> int:
-    """The words of a text; tokens with a digit in them, or without a letter, are none."""
+    """The number of words in a text; tokens with a digit in them, or without a letter, don't count."""
     spaced = sum(1 for token in text.split() if any(map(str.isalpha, token)) and not any(map(str.isdigit, token)))
     return max(spaced, len(UNSPACED.findall(text)) // LETTERS_PER_WORD)

@@ -1,8 +1,8 @@
-"""Feedback: what a user thought of one answer, and what can be learnt from it.
+"""Feedback: a user's opinion of one answer, and the examples made from it.
 
-"This was right" and "it should have been …" become examples where the feedback brings the conversation with it, since
-no prompt is kept here; else it is counted and not trained on. A correction is also a preference: what it should have
-been over what was said. Letter case and white space alone teach nothing.
+"This was right" and "it should have been …" become examples if the feedback includes the conversation, since prompts
+are not stored; other feedback is only counted. A correction also makes a preference pair, with the correction as the
+preferred answer. A correction that changes only letter case or white space makes no example.
 """
 
 import json
@@ -21,12 +21,12 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
 from tuneloop.domain.serving.routing import replace_system_prompt
 
-LONGEST_TEXT = 100_000  # characters of an answer or a correction, as many as a version's prompt may have
+LONGEST_TEXT = 100_000  # characters of an answer or a correction, the limit of a version's prompt too
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 
 
 def _text_in_message(value: Any) -> Any:
-    """The text of an assistant's message, where the message was given in the place of its text."""
+    """The text of an assistant's message; any other value is returned as it is."""
     if not isinstance(value, dict) or value.get("role") != "assistant" or "content" not in value:
         return value
     if (text := plain_answer_text(value)) is None:
@@ -36,7 +36,7 @@ def _text_in_message(value: Any) -> Any:
 
 # An answer as a text, or the message that an API's client gave for it.
 TextOrMessage = BeforeValidator(_text_in_message)
-# How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
+# The OpenAPI schema of messages and tools; their contents are checked by the rules of examples.
 OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
 
 
@@ -82,7 +82,7 @@ class Feedback(BaseModel):
 
 
 def require_objects(feedback: Feedback) -> None:
-    """Raise InvalidInput, with the code and the path of the rules, for messages and tools that are no objects."""
+    """Raise InvalidInput, with the code and path of the broken rule, for messages or tools that are not objects."""
     messages = enumerate(feedback.messages or ())
     faulty = [message_problems(f"$.messages[{place}]", sent) for place, sent in messages if not isinstance(sent, dict)]
     offered = normalize({name: getattr(feedback, name) for name in TOOL_LISTS})
@@ -108,7 +108,7 @@ NO_EXAMPLE_TEXTS = {
 
 
 class ExtractedRows(NamedTuple):
-    """The lines that feedback makes, the supervised one first, or why there are none."""
+    """The lines made from feedback, the supervised one first, or the reason why there are none."""
 
     rows: list[JsonObject]
     why: NoExampleReason | None = None
@@ -117,10 +117,10 @@ class ExtractedRows(NamedTuple):
 def extract_rows(
     feedback: Feedback, subject: str | None, day: str, prompt: str | None = None, template: Template | None = None
 ) -> ExtractedRows:
-    """What can be learnt from feedback of a subject; InvalidInput where an answer is none that could be learnt.
+    """The lines made from a subject's feedback; InvalidInput if an answer in it can't be trained on.
 
-    The lines are as old as the answer, by its `day`: feedback that is sent again makes the same ones. They are led by
-    the `prompt` that the dataset's versions are served with, and their answers keep to its template.
+    The lines are dated by the `day` of the answer, so that feedback sent again makes equal lines. They begin with the
+    `prompt` that the dataset's versions are served with, and their answers follow the dataset's template.
     """
     right = feedback.answer if feedback.correct else corrected_answer(feedback)
     if right is not None and feedback.correction is not None and _is_same_answer(right, feedback.answer):
@@ -147,7 +147,7 @@ def extract_rows(
 
 
 def corrected_answer(feedback: Feedback) -> str | None:
-    """The whole answer as it should have been; None where there is no correction."""
+    """The whole corrected answer; None without a correction, InvalidInput if its fields don't fit the answer."""
     if not isinstance(feedback.correction, dict):
         return feedback.correction
     if not feedback.correction_fields:
@@ -163,7 +163,7 @@ def corrected_answer(feedback: Feedback) -> str | None:
 
 
 def _by_template(answer: str, template: Template | None, param: str) -> str:
-    """An answer as the template's examples have theirs, or InvalidInput where it breaks the schema."""
+    """An answer in the form of the template's answers; InvalidInput if it breaks the template's schema."""
     if template is None or template.answer_schema is None:
         return answer
     for path, code, rule in template.faults_of_answer(answer):
@@ -186,9 +186,9 @@ JSON_STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"ind
 
 
 def _format_like(value: JsonObject, like: str | None) -> str:
-    """An object as JSON, spaced as the answer was, so that the model isn't taught another way to write."""
-    old = _json_or_none(like)
-    style = next((style for style in JSON_STYLES if like == _dump(old, style)), JSON_STYLES[0])
+    """An object as JSON in the spacing of the text `like`, so that the model isn't taught another spacing."""
+    old_value = _json_or_none(like)
+    style = next((style for style in JSON_STYLES if like == _dump(old_value, style)), JSON_STYLES[0])
     return _dump(value, style)
 
 

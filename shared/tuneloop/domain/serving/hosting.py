@@ -1,7 +1,8 @@
-"""Hosting: versions at a provider that serves a model only once it is asked to, and retiring versions anywhere.
+"""Hosting: versions at a provider that needs a deployment to serve a model, and the retirement of versions.
 
-A deployment's name says whose it is, so that asking twice is asking once. Nothing that serves, is tried or could be
-rolled back to is ever retired. A retired version leaves its provider afterwards; the row says when it is gone.
+A deployment's name is derived from its version, so that asking for it twice makes one. A version that serves, is tried
+or could be rolled back to is never retired. A retired version is deleted at its provider afterwards, and its row says
+when that was done.
 """
 
 import re
@@ -13,7 +14,8 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
 from tuneloop.domain.training.jobs import RunError
 
-MODEL_CHARACTERS = 16  # characters of a model's name that its deployments carry: the whole may have 63
+# Characters of a model's name in the names of its deployments, which may have 63 in all; the hash tells models apart.
+MODEL_CHARACTERS = 16
 WAITS_FOR_REDEPLOY = "Another deployment: the one that failed is removed first."
 WAITS_FOR_DEPLOYMENT = "Its deployment, which the provider is making: that takes minutes."
 WAITS_FOR_QUOTA = (
@@ -23,13 +25,13 @@ WAITS_FOR_QUOTA = (
 
 
 def deployment_name(stage: str, tenant: str, model: str, number: int) -> str:
-    """What a version's deployment is called: at most 63 letters, digits and single hyphens."""
+    """The name of a version's deployment: at most 63 letters, digits and single hyphens."""
     readable = f"tuneloop-{stage}-{model[:MODEL_CHARACTERS]}-v{number}-{digest(tenant, model, number)[:10]}"
     return re.sub(r"-+", "-", readable)
 
 
 def with_deploy_failure(version: Version, code: str, message: str, now: datetime) -> Version:
-    """The version as one that can't be served, and why."""
+    """The version as `deploy_failed`, with the error."""
     error = RunError(code=code, message=message)
     ended = {"status": VersionStatus.DEPLOY_FAILED, "waiting_for": None, "error": error, "checked_at": now}
     return version.model_copy(update=ended)
@@ -53,25 +55,25 @@ def with_deployment(version: Version, deployment: str, now: datetime) -> Version
 
 
 def as_ready(version: Version, deployment: str | None, now: datetime) -> Version:
-    """The version as one that calls can be sent to."""
+    """The version as `ready` for calls, with its deployment if the provider needs one."""
     served = {"status": VersionStatus.READY, "waiting_for": None, "error": None, "checked_at": now}
     return version.model_copy(update={**served, "deployment": deployment})
 
 
 def as_retired(version: Version, now: datetime) -> Version:
-    """The version as one never to be called again; what its provider keeps for it is removed next."""
-    kept = version.deployment or version.status in (VersionStatus.DEPLOYING, VersionStatus.DEPLOY_FAILED)
-    ended = {"status": VersionStatus.RETIRED, "waiting_for": None, "removed_at": None if kept else now}
-    return version.model_copy(update=ended)
+    """The version as `retired`; its deployment, if it may have one, is still to be deleted at its provider."""
+    may_be_deployed = version.deployment or version.status in (VersionStatus.DEPLOYING, VersionStatus.DEPLOY_FAILED)
+    removed_at = None if may_be_deployed else now
+    return version.model_copy(update={"status": VersionStatus.RETIRED, "waiting_for": None, "removed_at": removed_at})
 
 
 def needed_versions(deployment: Deployment) -> set[int | None]:
-    """The versions that answer, are tried, or could be rolled back to, and the base model."""
+    """The stable, candidate and previous versions of a deployment, and the base model."""
     return {0, deployment.stable, deployment.candidate, deployment.previous}
 
 
 def check_retirable(number: int, deployment: Deployment) -> None:
-    """Raise Conflict for a version that is still needed, saying what for."""
+    """Raise Conflict if a version is still needed, with the role it has."""
     roles = {
         deployment.candidate: "is candidate: end its trial first",
         deployment.previous: "is what a rollback would put back: activate others first",
@@ -83,7 +85,7 @@ def check_retirable(number: int, deployment: Deployment) -> None:
 
 
 def oldest_spare_version(versions: Iterable[Version], deployment: Deployment) -> Version | None:
-    """The oldest ready version whose deployment could serve another, None where each is in use."""
+    """The oldest ready version whose deployment could serve another version; None if all are needed."""
     spare = (
         version
         for version in versions

@@ -1,7 +1,7 @@
-"""Routing: which version answers a user, with which request, and inference ids that describe themselves.
+"""Routing: the version that answers a user, the request it is sent, and self-describing inference ids.
 
-A user's bucket is a hash of the candidate's salt and the user, so raising the share only ever moves users towards the
-candidate. An inference id tells model, version, step, arm and day, so feedback needs no row per inference.
+A hash of the candidate's salt and the user decides the version, so raising the share only moves users towards the
+candidate. An inference id holds model, version, step, arm and day, so feedback needs no row per inference.
 """
 
 import re
@@ -28,14 +28,14 @@ class Arm(StrEnum):
 
 
 class Route(NamedTuple):
-    """The assigned arm, and the versions to try in order: what was assigned, stable, what served before it, base."""
+    """The assigned arm, and the versions to try in order: the assigned one, stable, the previous one, the base."""
 
     arm: Arm
     versions: tuple[int, ...]
 
 
 class Inference(NamedTuple):
-    """What an inference id says; `version` is what answered, `arm` what was assigned."""
+    """The fields of an inference id; `version` is the version that answered, `arm` the one that was assigned."""
 
     model: str
     version: int
@@ -48,15 +48,15 @@ class Inference(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id as the app sees it."""
+        """The inference id as the app gets it."""
         return ID_PREFIX + ".".join(str(part) for part in self)
 
 
 def route(deployment: Deployment, user: str | None, call: str) -> Route:
-    """The route of a call: by its user, or by its own id where there is no user.
+    """The route of a call, by its user, or by the call's own id if it names no user.
 
-    Behind a stable base model stands nothing: whoever put it there took off what had served before, and a rollback
-    forgets what it took off.
+    If the base model is stable, no previous version is a fallback: the person who made the base stable took that
+    version off, and a rollback forgets the version that it took off.
     """
     on_candidate = deployment.candidate is not None and unit_interval(deployment.salt, user or call) < deployment.share
     first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
@@ -66,13 +66,13 @@ def route(deployment: Deployment, user: str | None, call: str) -> Route:
 
 
 def parse_model_name(model: str) -> tuple[str, int | None]:
-    """The model and the version that a call names as `model:version`; no version where it names the model alone."""
+    """The model and the version that a call names as `model:version`; None as the version if it names only a model."""
     name, _, number = model.partition(":")
     return (name, int(number)) if VERSION_DIGITS.fullmatch(number) else (model, None)
 
 
 def parse_inference(inference_id: str) -> Inference:
-    """What an inference id says, or InvalidInput."""
+    """Parse an inference id; InvalidInput if it isn't one or was altered."""
     parts = inference_id.removeprefix(ID_PREFIX).split(".")
     if not inference_id.startswith(ID_PREFIX) or len(parts) != len(Inference._fields):
         raise InvalidInput("This is not the id of an answer from /v1/chat/completions.", param="inference_id")
@@ -100,12 +100,12 @@ def _altered_id_error() -> InvalidInput:
 
 
 def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:
-    """The conversation led by the version's own prompt in place of the app's; as it came if the version has none."""
+    """The conversation with the version's system prompt in place of the app's; unchanged if the version has none."""
     return replace_system_prompt(version.prompt, messages)
 
 
 def replace_system_prompt(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
-    """A conversation with a prompt in place of the app's; as it came if there is none."""
+    """A conversation that begins with `prompt` in place of its own system prompt; unchanged if `prompt` is None."""
     if prompt is None:
         return messages
     rest = messages[1:] if messages and messages[0].get("role") in PROMPT_ROLES else messages
@@ -120,9 +120,9 @@ def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def chat_request_of(example: Example) -> dict[str, Any]:
-    """An example as a chat request: what stands before its answer, and the tools that it was given.
+    """An example as a chat request: its messages before the answer, and its tools.
 
-    `weight` marks what is trained on; a provider that is asked refuses it.
+    `weight` is removed: it says which messages are trained on, and providers refuse it in chat requests.
     """
     messages = [{name: value for name, value in message.items() if name != "weight"} for message in example.prompt]
     return {**{name: value for name, value in example.content.items() if name != "messages"}, "messages": messages}

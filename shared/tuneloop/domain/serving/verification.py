@@ -1,10 +1,10 @@
-"""Verifying versions that were registered by hand: whether their provider has such a model.
+"""Verification of versions that were registered by hand: whether their provider has such a model.
 
     verifying -> ready        the provider has it
               -> failed       the provider says that there is no such model
               -> unverified   the provider can't be asked, or could not for an hour
 
-A mistyped id would answer nobody, and every user would silently get what stands in for it.
+A version with a mistyped model id can't answer, and every user would silently be served by its fallback.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from tuneloop.domain.core.redaction import safe_model_id
 from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.domain.training.jobs import RunError
 
-# A provider that is away is back within minutes, mostly; who waits longer for a version decides for himself.
+# Most outages of a provider last minutes. After an hour the person who waits for the version decides.
 GIVE_UP_AFTER = timedelta(hours=1)
 NO_SUCH_MODEL = "model_not_found"
 WAITS_FOR_PROVIDER = "Its provider's word that it has this model; that takes seconds."
@@ -26,7 +26,7 @@ WAITS_FOR_PERSON = (
 
 
 def with_verification(version: Version, now: datetime) -> Version:
-    """The version as one whose provider is to be asked whether it has the model."""
+    """The version as `verifying`: its provider is to be asked whether it has the model."""
     begun = {"status": VersionStatus.VERIFYING, "waiting_for": WAITS_FOR_PROVIDER, "error": None, "checked_at": None}
     return version.model_copy(update={**begun, "verifying_since": now})
 
@@ -48,7 +48,7 @@ def as_unknown_model(version: Version, now: datetime) -> Version:
 
 
 def as_unverified(version: Version, why: str, now: datetime) -> Version:
-    """The version as one of which nobody can say whether its provider has the model, and `why` that is."""
+    """The version as `unverified`, with the reason why its provider can't tell whether it has the model."""
     waits = WAITS_FOR_PERSON.format(why.rstrip("."), version.number)
     return _with_result(version, VersionStatus.UNVERIFIED, now).model_copy(update={"waiting_for": waits})
 
