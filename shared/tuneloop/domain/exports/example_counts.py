@@ -20,7 +20,7 @@ from tuneloop.domain.exports.columns import IS_IN_SPLIT, Columns, Outcome
 from tuneloop.domain.exports.exclusions import Exclusion, exclusions_of
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.policy_filter import Candidate, example_filter
-from tuneloop.domain.exports.selection import leave_over_caps, leave_unwanted
+from tuneloop.domain.exports.selection import exclude_over_caps, exclude_unwanted
 from tuneloop.domain.exports.splits import MARKS, STRICTNESS
 
 MARK_OF: dict[str | None, int] = {split and split.value: STRICTNESS[split] for split in MARKS}
@@ -212,9 +212,9 @@ def _usable_examples(columns: Columns, policy: Policy, rules: int, export: Expor
         figures_of_kind = {"export": export.id, "kind": export.kind, "marked": export.marked, "notes": export.notes}
         trains = columns.flags(Outcome.TRAIN)
     else:
-        kind, length, _ = leave_unwanted(columns, policy, rules)
+        kind, length, _ = exclude_unwanted(columns, policy, rules)
         columns.mark_former_test(set())
-        leave_over_caps(columns, policy)
+        exclude_over_caps(columns, policy)
         characters, live = length.characters, columns.flags(Outcome.TRAIN)
         marks = Counter(compress(columns.marks, live))
         marked = {split: marks[mark] for split, mark in STRICTNESS.items() if split and marks[mark]}

@@ -1,8 +1,8 @@
 """Selection: gives each example its split or the reason why it is left out, whatever order examples arrived in.
 
 Filters come first, then exact duplicates, conflicting answers, near duplicates and caps, and the splits last: examples
-that share a prompt, a subject, a conversation or near-equal wording stay in one split. Examples that users marked as
-test are a test set of their own, of which only exact duplicates are removed.
+that share a prompt, a subject, a conversation or near-equal wording stay in one split. Of a test set that users marked,
+length, quality, time, near duplicates, conflicts and caps exclude nothing.
 """
 
 from array import array
@@ -105,19 +105,19 @@ def select(
     `held_out` are the hashes of prompts that earlier exports took for their tests, `seen` the rows that versions have
     seen, which are drawn for no test.
     """
-    applied = leave_unwanted(columns, policy, rules)
+    applied = exclude_unwanted(columns, policy, rules)
     columns.mark_former_test(held_out)
     columns.mark_seen(seen)
-    _leave_duplicates(columns)
+    _exclude_duplicates(columns)
     # A prompt may well have several preference pairs with one preferred answer: no conflicts, and no duplicates.
     pairs = applied.kind == ExampleKind.PREFERENCE
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
-        _leave_conflicting(columns, conflicts)
+        _exclude_conflicting(columns, conflicts)
     components, boilerplate = _components_without_boilerplate(columns)
     if not (pairs or policy.near_duplicates):
-        _leave_near_duplicates(columns, components)
-    leave_over_caps(columns, policy)
+        _exclude_near_duplicates(columns, components)
+    exclude_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
         components.union_equal(columns.live(), keys)
     _join_edited(columns, components)
@@ -135,10 +135,10 @@ class AppliedPolicy(NamedTuple):
     answers: int
 
 
-def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolicy:
-    """Leave out examples of the other kind and examples that are too short, by the policy or by what the data is."""
+def exclude_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolicy:
+    """Exclude examples of the other kind and examples that are too short, by the policy or by what the data is."""
     kind = policy.kind or _kind(columns)
-    _leave_other_kind(columns, kind)
+    _exclude_other_kind(columns, kind)
     live = columns.flags(Outcome.TRAIN)
     answers = len(set(compress(columns.answer, live)))
     lengths = [
@@ -154,7 +154,7 @@ def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolic
         examples=live.count(1),
         rules=rules,
     )
-    _leave_short(columns, length.characters)
+    _exclude_short(columns, length.characters)
     return AppliedPolicy(kind, length, answers)
 
 
@@ -164,22 +164,22 @@ def _kind(columns: Columns) -> ExampleKind:
     return ExampleKind.PREFERENCE if 1 in live and all(compress(columns.preference, live)) else ExampleKind.SUPERVISED
 
 
-def _leave_other_kind(columns: Columns, kind: ExampleKind) -> None:
+def _exclude_other_kind(columns: Columns, kind: ExampleKind) -> None:
     takes_pairs = kind == ExampleKind.PREFERENCE
     for number in columns.live():
         if columns.preference[number] != takes_pairs:
             columns.leave_out(number, Outcome.OTHER_KIND)
 
 
-def _leave_short(columns: Columns, least: int) -> None:
+def _exclude_short(columns: Columns, least: int) -> None:
     if least:
         for number in columns.live():
             if columns.characters[number] < least and columns.marks[number] != TEST_MARK:
                 columns.leave_out(number, Outcome.TOO_SHORT)
 
 
-def _leave_duplicates(columns: Columns) -> None:
-    """Leave out all but one of equal conversations; the one that stays takes the strictest of their marks."""
+def _exclude_duplicates(columns: Columns) -> None:
+    """Exclude all but one of equal conversations; the one that stays takes the strictest of their marks."""
     kept: dict[int, int] = {}
     for number in columns.live():
         other = kept.setdefault(columns.normal[number], number)
@@ -199,7 +199,7 @@ def _is_better(columns: Columns, number: int, other: int) -> bool:
 def _rank(columns: Columns, number: int) -> tuple[int, bool, int]:
     """The rank by which one of two duplicates stays: a former test row first, then one that isn't from feedback.
 
-    Rows made from feedback may not be in a test. An approved row comes last in the ranking.
+    Rows made from feedback may not be in a test. Of two that are equal in this, an approved one stays.
     """
     return columns.was_test[number], not columns.feedback[number], columns.approved[number]
 
@@ -221,7 +221,7 @@ def _conflicts(columns: Columns) -> set[tuple[int, int]]:
     return conflicts
 
 
-def _leave_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> None:
+def _exclude_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> None:
     if conflicts:
         for number in columns.live():
             is_open = not columns.approved[number] and columns.marks[number] != TEST_MARK
@@ -276,8 +276,8 @@ def forget_boilerplate(columns: Columns, outcomes: bytearray) -> None:
                 band[number] = 0
 
 
-def _leave_near_duplicates(columns: Columns, components: DisjointSets) -> None:
-    """Leave out all but one of the near duplicates with equal answer and context; held-out examples all stay."""
+def _exclude_near_duplicates(columns: Columns, components: DisjointSets) -> None:
+    """Exclude all but one of the near duplicates with equal answer and context; held-out examples all stay."""
     kept: dict[tuple[int, int, int], int] = {}
     for number in columns.live():
         if _is_held_out(columns, number):
@@ -293,8 +293,8 @@ def _leave_near_duplicates(columns: Columns, components: DisjointSets) -> None:
         kept[key] = stays
 
 
-def leave_over_caps(columns: Columns, policy: Policy) -> None:
-    """Leave out the examples beyond the policy's caps, in the order of ids; held-out examples count towards no cap."""
+def exclude_over_caps(columns: Columns, policy: Policy) -> None:
+    """Exclude the examples beyond the policy's caps, in the order of ids; held-out examples count towards no cap."""
     if policy.max_examples is policy.max_per_category is policy.max_per_subject is None:
         return
     by_category: Counter[int] = Counter()
