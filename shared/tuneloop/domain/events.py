@@ -20,7 +20,7 @@ SOURCE = "tuneloop"
 
 
 class DomainEvent(BaseModel):
-    """The base of all events: each has a type, a tenant, and the version of its schema."""
+    """The base class of all events, which have a type, a tenant, and the version of their schema."""
 
     model_config = ConfigDict(extra="ignore")
     aggregate_field: ClassVar[str]
@@ -109,7 +109,7 @@ class TrainingRunStuck(DomainEvent):
 
 
 class TrainingRunAdopted(DomainEvent):
-    """A job of ours was found whose run's row was lost; the row was made again from the job's metadata."""
+    """An orphan job of a lost run was found, and the run's row was restored from the job's metadata."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunAdopted"] = "TrainingRunAdopted"
@@ -122,10 +122,10 @@ class TrainingRunAdopted(DomainEvent):
 
 
 class VersionReady(DomainEvent):
-    """A version can answer; one that has an export is evaluated next.
+    """A version can answer; a version that has an export is evaluated next.
 
-    `late` is set where its verdict compared it with a version that no longer serves: the time at which that was found,
-    and from which it is evaluated again.
+    `late` is set if its verdict compared it with a version that no longer serves: the time at which that was noticed
+    and a new evaluation began.
     """
 
     aggregate_field = "version"
@@ -165,7 +165,7 @@ class EvaluationRequested(DomainEvent):
 
 
 def announcement_name(evaluation: str, late: datetime | None) -> str:
-    """The name of an announcement of an evaluation's verdict: of the first one, or of the one made again at `late`."""
+    """The name of the announcement of an evaluation's verdict: the first one, or the one repeated at `late`."""
     return f"{evaluation}.{late.isoformat()}" if late else evaluation
 
 
@@ -186,7 +186,7 @@ class EvaluationCompleted(DomainEvent):
 
     @property
     def once(self) -> str:
-        """The name of this announcement, under which it is decided once, however often it is delivered."""
+        """The announcement's name, under which it is decided once however often the event is delivered."""
         return announcement_name(self.evaluation, self.late)
 
 

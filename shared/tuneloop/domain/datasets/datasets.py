@@ -1,10 +1,10 @@
 """Datasets: named, append-only collections of examples, and the segments that hold them.
 
-Every change of a dataset raises its `revision` by one; an export names the revision it froze, so the same revision and
-policy are always the same export. Between a change and its export lies a quiet time, so that many drops make one run.
+Every change of a dataset raises its `revision` by one. An export names the revision that it froze, so a revision and a
+policy always give one export. A change is exported only after a quiet time, so that many drops make one run.
 
-A generation is a dataset's segments up to a revision merged into few; later ones are read beside it. What it was made
-of stays readable for a while, and an export comes out the same before the merge and after it.
+A generation is the result of a compaction: few segments that replace all segments up to a revision. Later segments are
+read beside it. The replaced segments stay readable for a while, and an export is equal before and after the merge.
 """
 
 from collections.abc import Sequence
@@ -25,21 +25,21 @@ from tuneloop.domain.datasets.csv_reader import CsvColumns
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.datasets.votes import TrustPolicy
 
-CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
+CLEARED_BY_NULL = ("policy", "csv")  # settings that null resets: to the default policy, to no CSV columns
 VERSIONED_SETTINGS = {"policy", "template"}  # settings of which earlier ones are kept
-# What was announced and is pending still was lost on the way, or its export fails: it is tried again this often.
+# If changes are still pending so long after their announcement, it was lost or the export failed: it is repeated.
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
 class OnDrop(StrEnum):
-    """What a settled drop leads to: a training run, or nothing until somebody asks."""
+    """Whether the settled changes of a drop start a training run, or wait until somebody asks for one."""
 
     TRAIN = "train"
     COLLECT = "collect"
 
 
 class OnInvalid(StrEnum):
-    """What lines that can't be used do to their drop: the whole of it is rejected, or they are left out."""
+    """Whether invalid lines make the whole drop be rejected, or are skipped."""
 
     REJECT = "reject"
     SKIP = "skip"
@@ -68,7 +68,7 @@ class TemplateVersion(BaseModel):
 
 
 class HeldOut(BaseModel):
-    """Where the prompts are listed that the last export to have a test took for it."""
+    """The object with the prompts held out for tests, by the last export that had a test and those before it."""
 
     revision: int
     key: str
@@ -130,16 +130,16 @@ class Dataset(BaseModel):
 
     @property
     def is_pending(self) -> bool:
-        """Whether it has changes that are to be frozen, or that a drop wants trained."""
+        """Whether the dataset has changes to freeze, or to train on because of `on_drop`."""
         return self.wants_run or self.exported_revision < self.revision
 
     @property
     def wants_run(self) -> bool:
-        """Whether it has changes that are to be trained on once they have settled."""
+        """Whether the dataset has changes to train on once they have settled."""
         return self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision - self.reviews_since
 
     def is_due(self, now: datetime, settle_s: float) -> bool:
-        """Whether its changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
+        """Whether pending changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
         if not self.is_pending or self.changed_at is None:
             return False
         announced = self.settled_revision == self.revision and not self.wants_run
@@ -148,11 +148,11 @@ class Dataset(BaseModel):
         return now - self.changed_at >= timedelta(seconds=settle_s)
 
     def policy_at(self, revision: int) -> Policy:
-        """What an export of a revision takes."""
+        """The policy in force for exports of a revision."""
         return next((change.policy for change in reversed(self.policies) if change.revision <= revision), DEFAULT)
 
     def rules_at(self, revision: int) -> int:
-        """The version of the rules by which a revision is frozen: that of the code which made the revision."""
+        """The version of the rules by which a revision is frozen: the latest when the revision was made."""
         return next((change.rules for change in reversed(self.rules) if change.revision <= revision), FIRST_RULES)
 
     def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
@@ -164,7 +164,7 @@ class Dataset(BaseModel):
         return changed.with_template(change.template) if change.template else changed
 
     def with_policy(self, policy: Policy, now: datetime) -> "Dataset":
-        """The dataset with another policy for its exports, which is a change like any other once it has examples."""
+        """The dataset with another policy for its exports, as a new revision if it has examples."""
         if policy == self.policy_at(self.revision):
             return self
         changed = self.next_revision(now) if self.revision else self
@@ -186,11 +186,11 @@ class Dataset(BaseModel):
         return [version.template for version in reversed(self.templates) if version.revision <= revision]
 
     def template_of(self, version: int | None) -> Template | None:
-        """A version of the template, while it is one of the last that are kept."""
+        """The template of this version; None if the version is no longer kept."""
         return next((kept.template for kept in self.templates if kept.version == version), None)
 
     def with_template(self, template: Template) -> "Dataset":
-        """The dataset with another template, for what comes from now on: what is there stays as it is."""
+        """The dataset with another template for the lines that come from now on; stored examples don't change."""
         latest = self.template
         if latest and latest.template.model_dump_json() == template.model_dump_json():  # the order of names counts
             return self
@@ -200,7 +200,7 @@ class Dataset(BaseModel):
         return self.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
 
     def next_revision(self, now: datetime) -> "Dataset":
-        """The dataset a revision later, its segments as they were; from that on the latest rules hold."""
+        """The dataset at the next revision, with equal segments; the latest rules hold from that revision on."""
         latest, revision = max(now, self.changed_at) if self.changed_at else now, self.revision + 1
         is_new = self.rules_at(revision) < LATEST_RULES
         rules = [*self.rules, RulesChange(revision=revision, rules=LATEST_RULES)] if is_new else self.rules
@@ -208,14 +208,14 @@ class Dataset(BaseModel):
         return self.model_copy(update=update)
 
     def with_review(self, now: datetime) -> "Dataset":
-        """The dataset a revision later, by reviews: those are frozen, and trained on only where they are to be."""
+        """The dataset at the next revision, made by reviews, which start a run only if `train_on_review` is set."""
         since = 0 if self.train_on_review else self.reviews_since + 1
         return self.next_revision(now).model_copy(update={"reviews_since": since})
 
     def without_erased(self, erasures: int, is_held: bool, now: datetime) -> "Dataset":
-        """The dataset that knows of the erasures up to a number; a revision later if it held something of them.
+        """The dataset without the examples of erasures up to a number; at the next revision if it held any of them.
 
-        That revision is frozen like any other, and by itself no reason to train.
+        That revision is frozen like any other, but doesn't start a run by itself.
         """
         changed = (
             self.next_revision(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if is_held else self
@@ -224,11 +224,11 @@ class Dataset(BaseModel):
 
     @property
     def holds_pairs(self) -> bool:
-        """Whether all that was collected were preference pairs, which of older versions' collecting isn't known."""
+        """Whether all collected examples are preference pairs; releases that didn't count pairs leave it false."""
         return 0 < self.examples <= self.pairs
 
     def with_segment(self, examples: int, now: datetime, pairs: int = 0) -> "Dataset":
-        """The dataset with one segment more, and a revision more; so many of its examples are preference pairs."""
+        """The dataset at the next revision with one more segment, `pairs` of whose examples are preference pairs."""
         more = {"segments": self.segments + 1, "examples": self.examples + examples, "pairs": self.pairs + pairs}
         return self.next_revision(now).model_copy(update=more)
 
@@ -237,7 +237,7 @@ class Dataset(BaseModel):
         return self.model_copy(update={"settled_revision": self.revision, "settled_at": now})
 
     def with_settled_changes(self, now: datetime) -> "Dataset":
-        """The dataset after a quiet time: its changes are wanted for training if that is what a drop leads to."""
+        """The dataset after a quiet time; its changes are marked for training if `on_drop` says so."""
         wanted = self.revision if self.wants_run else self.wanted_revision
         return self.with_announcement(now).model_copy(update={"wanted_revision": wanted})
 
@@ -265,7 +265,7 @@ class DatasetChange(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_said(cls, value: Any, info: ValidationInfo) -> Any:
+    def _refuse_null(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None and info.field_name not in CLEARED_BY_NULL:
             raise ValueError("it can't be null; leave it out to keep what is set, or the default")
         return value
@@ -292,9 +292,9 @@ class Segment(BaseModel):
 
 
 class Generation(BaseModel):
-    """Segments that stand for all up to a revision.
+    """The segments of a compaction, which replace all segments up to a revision.
 
-    Once it is `alone`, what it was made of is gone, and no earlier revision can be read.
+    Once a generation is `alone`, the replaced segments are deleted, and no earlier revision can be read.
     """
 
     number: int
@@ -306,9 +306,9 @@ class Generation(BaseModel):
 
 
 def segments_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> list[Segment]:
-    """The segments that a dataset is read from at a revision: those of the latest generation up to it, and later ones.
+    """The segments from which a dataset is read at a revision: those of the latest generation up to it, and later ones.
 
-    Raises Conflict where the revision was merged into later ones and nothing of it is left.
+    Raises Conflict if the revision was merged into a later one and its segments are deleted.
     """
     before = [generation for generation in generations if generation.revision <= revision]
     latest = max(before, key=lambda generation: generation.number, default=None)

@@ -1,6 +1,6 @@
-"""Holds: after a person took a version off, nothing is activated by itself until a person says so.
+"""Holds: after a person took a version off, no version is activated automatically until a person allows it again.
 
-An emergency is over when a person says that it is, not when the next version is better on paper.
+A person decides when an emergency is over, not the figures of the next version.
 """
 
 from datetime import datetime
@@ -46,12 +46,12 @@ class Hold(BaseModel):
         return self.model_copy(update={"refused": [*others, refused][-MOST_REFUSED:]})
 
     def explain(self) -> str:
-        """What happened, as a sentence without its full stop."""
+        """The sentence that says who took the version off, when and why, without its full stop."""
         return f"{self.by} {TAKEOFF_WORDS[self.action]} on {self.at:%Y-%m-%d at %H:%M} UTC ({self.reason})"
 
 
 def describe_wait(model: str, hold: Hold | None) -> str | None:
-    """What a model's automatic activation waits for; None where nothing holds it."""
+    """The sentence that says what a model's automatic activation waits for; None without a hold."""
     if hold is None:
         return None
     how = f"POST /v1/models/{model}/resume allows it again, and so does activating a version by hand."

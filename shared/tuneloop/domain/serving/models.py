@@ -76,14 +76,14 @@ class VersionView(BaseModel):
 
 
 class SunsetMark(BaseModel):
-    """That somebody was told of a version's end, at which of the days before it."""
+    """The latest announcement of a version's end: the shutdown date, and the threshold in days before it."""
 
     shutdown_date: date
     threshold: int
 
 
 class Version(VersionView):
-    """A version as it is stored, its parameters as text: they may hold a schema, whose order counts."""
+    """A version as it is stored; its parameters are stored as text, as they may hold a schema whose order counts."""
 
     tenant: Name
     parameters: KeptAsText = {}
@@ -94,12 +94,12 @@ class Version(VersionView):
 
     @property
     def can_answer(self) -> bool:
-        """Whether its provider can be asked with it, as far as anybody knows."""
+        """Whether chats may be sent to the version: it is ready, or nobody could verify it."""
         return self.status in (VersionStatus.READY, VersionStatus.UNVERIFIED)
 
     @property
     def is_open(self) -> bool:
-        """Whether something is to be done about it at its provider: it is to be served, asked for, or removed."""
+        """Whether work is left at the version's provider: to deploy it, verify it, or delete it."""
         leaving = self.status == VersionStatus.RETIRED and self.removed_at is None
         return leaving or self.status in (VersionStatus.DEPLOYING, VersionStatus.VERIFYING)
 
@@ -134,7 +134,7 @@ class Deployment(DeploymentView):
 
 
 class NewModel(NamedTuple):
-    """A model as it is registered: itself, version 0, and a deployment on which version 0 is stable."""
+    """The rows of a newly registered model: the model, version 0, and a deployment on which version 0 is stable."""
 
     model: Model
     base: Version
@@ -142,7 +142,7 @@ class NewModel(NamedTuple):
 
 
 def new_model(tenant: str, name: str, provider: str, base_model: str, now: datetime) -> NewModel:
-    """A model that has nothing but its base."""
+    """The rows of a model that has no version but its base model."""
     base = Version(
         tenant=tenant,
         model=name,
@@ -166,7 +166,7 @@ def base_model_in(provider_model: str) -> str:
 
 
 class Action(StrEnum):
-    """What a line of history did."""
+    """The decision that a line of history records."""
 
     ACTIVATE = "activate"
     DEACTIVATE = "deactivate"
@@ -195,9 +195,9 @@ class HistoryEntry(BaseModel):
 
 
 def with_stable(old: Deployment, version: int, reason: str, now: datetime) -> Deployment:
-    """All users on `version`; what was stable before is remembered for a rollback.
+    """The deployment with all users on `version`; the version that was stable before is kept for a rollback.
 
-    A trial of yet another version ends with it, and the reason says so.
+    The trial of another candidate ends, and the reason says so.
     """
     if old.stable == version and old.candidate is None:
         return old
@@ -208,7 +208,7 @@ def with_stable(old: Deployment, version: int, reason: str, now: datetime) -> De
 
 
 def with_rollback(old: Deployment, reason: str, now: datetime) -> Deployment:
-    """The candidate taken off, or without one the version that was stable before put back."""
+    """The deployment without its candidate, or if it has none, with the version that was stable before."""
     if old.candidate is not None:
         return _next_deployment(old, now, candidate=None, share=0.0, reason=reason)
     if old.previous is None:
@@ -217,7 +217,7 @@ def with_rollback(old: Deployment, reason: str, now: datetime) -> Deployment:
 
 
 def with_share(old: Deployment, candidate: int | None, share: float, reason: str, now: datetime) -> Deployment:
-    """A candidate on a share of the users; its salt lives as long as it is candidate, so a user moves at most once."""
+    """The deployment with a candidate for a share of users; its salt stays, so a user moves at most once."""
     if candidate is None:
         return _next_deployment(old, now, candidate=None, share=0.0, reason=reason)
     if candidate == old.stable:
@@ -227,7 +227,7 @@ def with_share(old: Deployment, candidate: int | None, share: float, reason: str
 
 
 def with_hold(old: Deployment, action: Takeoff, by: str, reason: str, now: datetime) -> Deployment:
-    """The deployment with a hold by this person; what an earlier hold kept from being activated stays named."""
+    """The deployment with a hold by this person; the refused versions of an earlier hold are kept."""
     refused = old.hold.refused if old.hold else []
     hold = Hold(action=action, by=by, at=now, reason=reason, refused=refused)
     return old.model_copy(update={"hold": hold})

@@ -1,7 +1,7 @@
-"""Sunsets: until when a base model and what was trained from it are served, and who is told of the end, how often.
+"""Sunsets: the dates until which base models and the models trained from them are served, and when to announce them.
 
-A provider's own word counts before the catalog's. Each version is told of once for each threshold that it has come
-below, and anew where the date has changed.
+A date from the provider's own list counts before the catalog's. A version's end is announced once for each threshold of
+days that it comes within, and again if the date changes.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ THRESHOLDS = (7, 30, 60, 90)  # days before a shutdown: time to train a successo
 
 
 class Shutdowns(BaseModel):
-    """The ends that a provider itself has announced, by model, and when it was last asked."""
+    """The shutdown dates that a provider itself announces, by model, and when its list was read."""
 
     provider: Name
     models: dict[str, date] = {}
@@ -26,14 +26,14 @@ class Shutdowns(BaseModel):
 
 
 class Shutdown(NamedTuple):
-    """When something is shut down, and who says so."""
+    """The date of a shutdown, and its source."""
 
     on: date
     source: str
 
 
 def shutdown_of(names: Iterable[str], offer: Offer | None, announced: Shutdowns | None) -> Shutdown | None:
-    """The end of a model of any of these names, the first of which counts most; None where none is known."""
+    """The shutdown of a model that has any of these names, the first name first; None if none is announced."""
     if announced:
         for name in names:
             if name in announced.models:
@@ -44,7 +44,7 @@ def shutdown_of(names: Iterable[str], offer: Offer | None, announced: Shutdowns 
 
 
 def with_announced_shutdown(offer: Offer | None, base_model: str, announced: Shutdowns | None) -> Offer | None:
-    """An offer with the end that its provider itself has announced; of an unknown one nothing but that end is known."""
+    """The offer with the shutdown that its provider announces; for an unlisted model, an offer of nothing but that."""
     end = shutdown_of([base_model], offer, announced)
     if end is None or announced is None:
         return offer
@@ -55,12 +55,12 @@ def with_announced_shutdown(offer: Offer | None, base_model: str, announced: Shu
 
 
 def threshold_of(days_left: int) -> int | None:
-    """The smallest threshold, in days, that an end is within; None where it is further away, or past."""
+    """The smallest threshold, in days, within which a shutdown lies; None if it is further away, or past."""
     return None if days_left < 0 else next((days for days in THRESHOLDS if days_left <= days), None)
 
 
 def due_mark(version: Version, end: Shutdown | None, today: date) -> SunsetMark | None:
-    """The mark of the threshold that is to be announced of a version's end; None where it was, or nothing is near."""
+    """The mark of the threshold that is to be announced for a version; None if it was announced or none is near."""
     if end is None or (threshold := threshold_of((end.on - today).days)) is None:
         return None
     mark = version.sunset
@@ -70,6 +70,6 @@ def due_mark(version: Version, end: Shutdown | None, today: date) -> SunsetMark 
 
 
 def versions_in_use(model: Model, deployment: Deployment) -> list[int]:
-    """The versions that somebody would miss: those that serve, did so before or may soon, and the newest there is."""
+    """The versions whose end matters: stable, candidate, previous, and the latest."""
     numbers = {deployment.stable, deployment.candidate, deployment.previous, model.latest_version}
     return sorted(number for number in numbers if number is not None)

@@ -35,7 +35,7 @@ class UsageRecord(BaseModel):
 
 
 class UsageBatch(BaseModel):
-    """Records that are counted together or not at all; `id` is what a repetition is known by."""
+    """Records that are counted together or not at all; a batch delivered again is known by its `id`."""
 
     id: str
     tenant: Name
@@ -78,7 +78,7 @@ class UsageRow(Counters):
 
 
 def usage_counters(record: UsageRecord) -> Counters:
-    """What one inference adds to its counters."""
+    """The amounts that one inference adds to its counters."""
     return Counters(
         calls=1,
         failed=int(record.failed),
@@ -94,11 +94,11 @@ def usage_counters(record: UsageRecord) -> Counters:
 
 
 def feedback_counters(rating: int | None, corrected: bool) -> Counters:
-    """What one inference's feedback adds to its counters."""
+    """The amounts that the feedback on one inference adds to its counters."""
     return Counters(feedback=1, corrections=int(corrected), ratings=int(rating is not None), rating_sum=rating or 0)
 
 
 def counter_changes(old: Counters | None, new: Counters) -> dict[str, int | Decimal]:
-    """The amounts to add so that `new` stands where `old` stood; zeros left out."""
+    """The amounts that turn the counters `old` into `new` when added; zeros are left out."""
     before = (old or Counters()).model_dump()
     return {name: value - before[name] for name, value in new.model_dump().items() if value != before[name]}
