@@ -34,7 +34,7 @@ MUTANTS = (
         "the gate promotes a version that is not better",
         r"(comparison\.p_value) > (comparison\.alpha)",
         r"\1 > 1 + \2",
-        ("evaluations", "evaluation", "evaluate"),
+        ("evaluations", "evaluate"),
     ),
     Mutant("ties count for the candidate in mid-p", r"point \* \(0\.5 \+", "point * (0.0 +", ("statistics",)),
     Mutant("every look spends all of alpha", r"alpha / look\*\*2 / ", "alpha / ", ("statistics",)),
@@ -44,27 +44,25 @@ MUTANTS = (
         r"\1 > ",
         ("routing",),
     ),
-    Mutant("a lease never ends", r"return now < self\.until", "return True", ("leases", "launch_finetune", "submit")),
+    Mutant("a lease never ends", r"return now < self\.until", "return True", ("leases", "launch_finetune")),
     Mutant(
         "overfitting is reported for any rise",
-        r"final <= lowest \* (?:CLEARLY|CLEAR_RISE) or",
+        r"final <= lowest \* \w+ or",
         "False and",
-        ("overfitting", "run_progress", "runs_progress"),
+        ("runs_progress",),
     ),
     Mutant(
         "validation is drawn where test should be",
         r"if position < shares\.test:",
         "if position < shares.validation:",
-        ("splitting", "splits"),
+        ("splits",),
     ),
-    Mutant(
-        "a budget never refuses", r"(or asked) <= (self\.left_usd)", r"\1 <= 1_000_000 + \2", ("spending", "budgets")
-    ),
+    Mutant("a budget never refuses", r"(or \w+) <= (self\.left_usd)", r"\1 <= 1_000_000 + \2", ("spending", "budgets")),
     Mutant(
         "a repeat is known for a year",
         r"SAME_BODY_WITHIN = timedelta\(minutes=10\)",
         "SAME_BODY_WITHIN = timedelta(days=365)",
-        ("repeats", "repeated_calls"),
+        ("repeated_calls",),
     ),
     Mutant("a webhook of last week is taken", r"SKEW_S = 300", "SKEW_S = 3_000_000", ("webhooks",)),
     Mutant(
@@ -78,13 +76,11 @@ MUTANTS = (
         "the first write of a row needs no condition",
         r"if not seq:\n(\s+)return _insert\(",
         "if not seq and self.begins < 0:\n\\1return _insert(",
-        ("table", "dynamodb", "dynamodb_writes", "writes", "runs", "datasets"),
+        ("dynamodb", "dynamodb_writes", "runs", "datasets"),
     ),
+    Mutant("a sweep ends at the first failure", r"failures \+= 1\n    if", "raise\n    if", ("best_effort",)),
     Mutant(
-        "a sweep ends at the first failure", r"failures \+= 1\n    if", "raise\n    if", ("sweeping", "best_effort")
-    ),
-    Mutant(
-        "an event is relayed only after it was forgotten",
+        "more events go to the bus in a call than it takes",
         r"ENTRIES_PER_CALL = 10",
         "ENTRIES_PER_CALL = 11",
         ("relay_events", "outbox"),
@@ -93,25 +89,25 @@ MUTANTS = (
         "a rejected example trains",
         r"status == Status\.REJECTED",
         "status == Status.APPROVED",
-        ("counts", "example_counts", "policy_filter", "review_figures"),
+        ("example_counts", "policy_filter", "review_figures"),
     ),
     Mutant(
         "a line may nest without end",
         r"JSON_DEPTH = 64",
         "JSON_DEPTH = 6_400",
-        ("examples", "requests", "json_body", "bodies"),
+        ("examples", "requests"),
     ),
     Mutant(
         "tokens of the prompt cost nothing",
         r"(?:into|input_rate) \* tokens\.prompt( - saved| \+ output_rate)",
         r"0\1",
-        ("pricing", "call_costs", "metering"),
+        ("pricing", "call_costs"),
     ),
     Mutant(
         "all subjects count as one voter",
         r"def voter_of\(tenant: str, subject: str\) -> str:",
         "def voter_of(tenant: str, subject: str, _: object = None) -> str:\n    subject = ''",
-        ("trust", "votes", "feedback_learning"),
+        ("votes",),
     ),
     Mutant(
         "what served before is never asked",
@@ -128,7 +124,7 @@ def main(wanted: str = "") -> int:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        if not _tests_pass(copy, sorted({path for mutant in mutants for path in _tests_of(mutant, copy)})):
+        if not _tests_pass(copy, sorted({path for mutant in mutants for path in files_about(mutant, copy)})):
             raise SystemExit("The tests fail without any mutant: run them first.")
         found = sum(_is_found(mutant, copy) for mutant in mutants)
     print(f"{found} of {len(mutants)} found")
@@ -137,26 +133,31 @@ def main(wanted: str = "") -> int:
 
 def _is_found(mutant: Mutant, copy: Path) -> bool:
     """Whether a test notices a mutant; the copy is restored afterwards."""
-    texts = {path: path.read_text("utf-8") for folder in CODE for path in (copy / folder).rglob("*.py")}
-    places = [path for path, text in texts.items() for _ in re.finditer(mutant.pattern, text)]
+    places = places_of(mutant, copy)
     if len(places) != 1:
         print(f"can't be made  {mutant.fault}: its place is in {[path.name for path in places]}")
         return False
     [place] = places
-    began = monotonic()
-    place.write_text(re.sub(mutant.pattern, mutant.replacement, texts[place]), "utf-8")
-    survives = _tests_pass(copy, _tests_of(mutant, copy))
-    place.write_text(texts[place], "utf-8")
+    text, began = place.read_text("utf-8"), monotonic()
+    place.write_text(re.sub(mutant.pattern, mutant.replacement, text), "utf-8")
+    survives = _tests_pass(copy, files_about(mutant, copy))
+    place.write_text(text, "utf-8")
     print(f"{'survives' if survives else 'found':13}  {mutant.fault} ({monotonic() - began:.0f} s)", flush=True)
     return not survives
 
 
-def _tests_of(mutant: Mutant, copy: Path) -> list[str]:
-    """The files of the tests about a mutant; SystemExit where there are none, for which pytest would run all tests."""
-    tests = sorted({str(path) for name in mutant.tests for path in (copy / "tests").rglob(f"test_{name}.py")})
-    if not tests:
-        raise SystemExit(f"No test is about this: {mutant.fault}.")
-    return tests
+def places_of(mutant: Mutant, tree: Path) -> list[Path]:
+    """The files of the code that a mutant's pattern matches, each as often as it does."""
+    paths = [path for folder in CODE for path in (tree / folder).rglob("*.py")]
+    return [path for path in paths for _ in re.finditer(mutant.pattern, path.read_text("utf-8"))]
+
+
+def files_about(mutant: Mutant, copy: Path) -> list[str]:
+    """The files of the tests about a mutant; SystemExit where one is gone, since pytest would run all for none."""
+    files = {name: [str(path) for path in (copy / "tests").rglob(f"test_{name}.py")] for name in mutant.tests}
+    if gone := sorted(name for name, paths in files.items() if not paths):
+        raise SystemExit(f"{mutant.fault}: there is no test_{gone[0]}.py.")
+    return sorted(path for paths in files.values() for path in paths)
 
 
 def _tests_pass(copy: Path, tests: list[str]) -> bool:
