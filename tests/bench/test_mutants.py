@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.mutants import MUTANTS, ROOT, Mutant, places_of, files_about
+from bench.mutants import MUTANTS, ROOT, Mutant, files_about, places_of
 
 each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.fault)
 

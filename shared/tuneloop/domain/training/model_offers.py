@@ -84,11 +84,9 @@ class Capabilities(BaseModel):
     regions: tuple[str, ...] = ()
     creates_once: bool = False
     finds_by_run: bool = False
-    reports_events: bool = True
     tells_tokens: bool = True
     needs_deployment: bool = False
     push: Push | None = None
-    price_basis: Literal["tokens", "nothing"] = "tokens"
     why_not: str | None = None
 
     def refusal(
