@@ -26,7 +26,6 @@ from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, EmitEvent
 Event = dict[str, Any]
 Scenario = Generator[None, Any, None]
 SCENARIOS: dict[str, Callable[[World, Event], Scenario]] = {}
-SCHEDULE_NAMES = {"monthly": "schedule"}
 
 
 def expected_files() -> set[str]:
@@ -37,7 +36,7 @@ def expected_files() -> set[str]:
 def _triggers(spec: Any) -> list[str]:
     kinds = {"http": spec.routes, "drop": spec.drops, "queue": spec.queue, "stream": spec.stream}
     kinds |= {"bedrock": spec.bedrock.hears_jobs}
-    schedules = [SCHEDULE_NAMES.get(schedule.name, schedule.name) for schedule in spec.schedules]
+    schedules = [schedule.name for schedule in spec.schedules]
     return [*(kind for kind, wakes in kinds.items() if wakes), *spec.events, *schedules]
 
 
@@ -199,7 +198,7 @@ def a_settled_drop_is_wanted(world: World, _: Event) -> Scenario:
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
 
 
-@scenario("launch_finetune.schedule")
+@scenario("launch_finetune.monthly")
 def a_changed_dataset_is_due(world: World, _: Event) -> Scenario:
     _dirty(world)
     steps.registered(world)

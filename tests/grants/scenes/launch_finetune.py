@@ -75,7 +75,7 @@ def a_run_that_was_left_behind_is_submitted(stage: Stage) -> None:
 def what_changed_since_it_was_trained_on_is_retrained(stage: Stage) -> None:
     state.version(stage)
 
-    stage.wake("launch_finetune.schedule")
+    stage.wake("launch_finetune.monthly")
 
     assert len(stage.runs.page(stage.tenant, 10, None).data) == 1
 

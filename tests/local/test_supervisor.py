@@ -14,7 +14,7 @@ from openai import OpenAI
 from local.process import Child, ProcessError
 from local.supervisor import MAX_RESTARTS, supervise
 from local.trainer import START_TIMEOUT_S, start_trainer
-from tests.infra.waits import within
+from tests.local.waits import within
 
 
 class OverError(Exception):

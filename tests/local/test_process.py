@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.process import Child, ProcessError, free_port, listens
-from tests.infra.waits import within
+from tests.local.waits import within
 
 ROOT = Path(__file__).parents[2]
 # A child that starts a grandchild, says who they are, and ignores a polite request to end.
