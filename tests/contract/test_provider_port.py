@@ -47,6 +47,8 @@ def test_prepare__may_be_called_at_any_time(wire: Wire) -> None:
     wire.provider.prepare()
     wire.provider.prepare()
 
+    assert wire.base_model in {model.id for model in wire.provider.models()}
+
 
 def test_close__leaves_a_provider_that_can_be_asked_again(wire: Wire) -> None:
     wire.provider.close()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from math import ceil
+from time import monotonic
 from typing import Any
 
 import httpx2
@@ -20,6 +22,7 @@ from tuneloop.domain.training.runs import TERMINAL, RunStatus
 
 RULE = LOCAL.name_of("collect-examples-drops")
 FILES, LINES = 20, 5
+AT_ONCE_S = 5  # within which the files have to be there for two runs at most
 
 
 def content_of(file: int) -> bytes:
@@ -43,11 +46,10 @@ def test_twenty_files_at_once_make_two_runs_at_most_the_last_of_them_all(command
     api = command.api
     keys = [f"incoming/rush/parcels/part {file}.jsonl" for file in range(FILES)]
 
-    begun = datetime.now(UTC)
+    begun = monotonic()
     with ThreadPoolExecutor(FILES) as pool:
         list(pool.map(lambda file: put(command, keys[file], content_of(file)), range(FILES)))
-    if datetime.now(UTC) - begun > timedelta(seconds=5):
-        pytest.skip("this machine is too busy to drop twenty files within the five seconds that are promised about")
+    too_long_s = max(0, monotonic() - begun - AT_ONCE_S)
     ended = collected(command, "parcels", FILES)
 
     last = api.get("/datasets/parcels")["revision"]
@@ -64,7 +66,8 @@ def test_twenty_files_at_once_make_two_runs_at_most_the_last_of_them_all(command
     runs = soon(every_run, seconds=120)
     assert {drop["status"] for drop in ended} == {"collected"}
     assert {drop["object"] for drop in ended} == set(keys)
-    assert 1 <= len(runs) <= 2
+    # A run begins with a pause of `settle_s`: dropped by a busy machine, the files leave time for so many more.
+    assert 1 <= len(runs) <= 2 + ceil(too_long_s / LOCAL.settle_s)
     assert sum(file["examples"] for file in export_of(runs[0])["files"].values()) == FILES * LINES
     assert runs[0]["status"] == "succeeded"
 

@@ -63,6 +63,7 @@ def test_a_launch_that_dies_after_a_call_goes_on_where_it_was(theatre: Theatre, 
         report.add(whole, theatre.trains(Fault(point, How.KILLED_AFTER)), str(point))
 
     assert {point.call for point in sent} == {UPLOAD, CREATE}
+    assert (report.points, report.not_reached) == (len(sent), 0)
     assert not report.wrong
 
 
@@ -73,9 +74,11 @@ def test_a_job_that_shows_late_is_found_and_not_made_again(
     hides_s: float, is_late: bool, theatre: Theatre, report: Report
 ) -> None:
     whole, weather = undisturbed(theatre, "trains"), Weather(hides_s, is_late)
+    ways = (None, How.KILLED_AFTER, How.FAILS_AFTER, How.OVERLAPS)
 
-    for how in (None, How.KILLED_AFTER, How.FAILS_AFTER, How.OVERLAPS):
+    for how in ways:
         fault = Fault(Point("launch-finetune", CREATE, 1), how) if how else None
         report.add(whole, theatre.trains(fault, weather), f"{how} at the create, {weather}", fault is not None)
 
+    assert (report.points, report.not_reached) == (len(ways), 0)
     assert not report.wrong
