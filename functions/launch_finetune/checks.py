@@ -147,7 +147,7 @@ def shutdown_warning(offer: Offer | None, now: datetime) -> str | None:
 
 def shutdown_refusal(offer: Offer | None, now: datetime) -> RunError | None:
     """Why a base model can't be trained any more: it was shut down, or its provider has stopped training it."""
-    if offer is None or (since := offer.closed_since(now.date())) is None:
+    if offer is None or (since := offer.closing_date(now.date())) is None:
         return None
     instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""
     message = f"base_model: its provider trains nothing on it since {since}.{instead}"

@@ -193,7 +193,7 @@ class App:
         return Queue(self.client("sqs"), url)
 
     @contextmanager
-    def answering_within(self, seconds: float) -> Iterator[None]:
+    def answer_within(self, seconds: float) -> Iterator[None]:
         """Within this context, calls to AWS whose answer could come later than `seconds` from now raise OutOfTime."""
         outer_deadline, self._deadline = self._deadline, monotonic() + seconds
         try:

@@ -190,7 +190,7 @@ def test_without_settings_a_stage_trains_where_a_new_account_can_keyless(name: s
     offer = price_of(stage.provider, stage.base_model)
     assert offer
     assert offer.serves_on_demand
-    assert not offer.closed_since(dead)
+    assert not offer.closing_date(dead)
     assert None not in {offer.training_per_1m, offer.input_per_1m, offer.output_per_1m, offer.storage_per_month}
 
 

@@ -55,7 +55,7 @@ def test_nothing_is_tried_again_whose_answer_would_come_too_late(hanging: Hangin
     app, client = table
     started = monotonic()
 
-    with app.answering_within(2.5 * READ_S), pytest.raises(OutOfTime):
+    with app.answer_within(2.5 * READ_S), pytest.raises(OutOfTime):
         read(client)
 
     assert monotonic() - started < 2.5 * READ_S + 1
@@ -65,7 +65,7 @@ def test_nothing_is_tried_again_whose_answer_would_come_too_late(hanging: Hangin
 def test_nothing_is_begun_after_the_deadline(hanging: Hanging, table: tuple[App, Any]) -> None:
     app, client = table
 
-    with app.answering_within(READ_S), pytest.raises(OutOfTime, match="longer than an answer may take"):
+    with app.answer_within(READ_S), pytest.raises(OutOfTime, match="longer than an answer may take"):
         read(client)
 
     assert hanging.connections == []
@@ -75,8 +75,8 @@ def test_nothing_is_begun_after_the_deadline(hanging: Hanging, table: tuple[App,
 def test_one_deadline_lies_within_another(table: tuple[App, Any]) -> None:
     app, _ = table
 
-    with app.answering_within(10):
-        with app.answering_within(5):
+    with app.answer_within(10):
+        with app.answer_within(5):
             assert 4 < app.remaining_s <= 5
         assert 9 < app.remaining_s <= 10
 

@@ -237,7 +237,7 @@ class Api:
 
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
-        with self._app.answering_within(ANSWER_WITHIN_S - seconds_waited(event, utc_now())):
+        with self._app.answer_within(ANSWER_WITHIN_S - seconds_waited(event, utc_now())):
             try:
                 if event["routeKey"] in self.unkeyed:
                     return self.resolver.resolve(_with_route(event), context)

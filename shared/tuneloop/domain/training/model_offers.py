@@ -186,7 +186,7 @@ class Offer(Price):
     successor: Successor | None = None
     source: str = Field(default="", description="Where methods, hyperparameters and regions were read.")
 
-    def closed_since(self, today: date) -> date | None:
+    def closing_date(self, today: date) -> date | None:
         """The day since which the provider no longer trains on the base model, or shut it down; None while it does."""
         return min((end for end in (self.training_ends, self.shutdown_date) if end and end <= today), default=None)
 
