@@ -52,9 +52,12 @@ class FreezeDataset:
             if not 0 < revision <= dataset.revision:
                 raise Conflict(f"Dataset {name} has no revision {revision}; its latest is {dataset.revision}.")
             # By the first rules a test could be drawn from what versions have seen: such exports stay as they were.
-            seen = self.trained.seen_rows(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNSEEN
+            rules = dataset.rules_at(revision)
             try:
+                seen = self.trained.seen_rows(dataset) if rules > FIRST_RULES else UNSEEN
                 export = WriteExport(self.contents, self.objects).write(dataset, revision, policy, seen, now=now)
+            except Stale:  # an erasure has just moved the objects of what versions have seen
+                continue
             except Corrupt as error:
                 self._note_failure(dataset, identity, error, now)
                 raise

@@ -1,13 +1,24 @@
 """What a version has seen is drawn for no later test, so that the gate has nothing to take out of it."""
 
+import json
+from io import StringIO
 from typing import Any
+
+import pytest
 
 from evaluate.overlap import OverlappingRows, OverlapSearch
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.exports import freeze_export, held_out_questions, list_exports, split_lines, user_question
+from tests.functions.exports import (
+    freeze_export,
+    held_out_questions,
+    list_exports,
+    read_export,
+    split_lines,
+    user_question,
+)
 from tests.unit.factories import NOW, a_run, a_version
-from tests.world import World
+from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.events import TrainingRunFinished
@@ -16,6 +27,7 @@ from tuneloop.domain.serving.models import Model
 from tuneloop.domain.training.trained_exports import SEEN_SPLITS, SeenExport
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import to_item
+from tuneloop.store.objects.export_columns import fingerprints_key
 
 SALT = "s0"  # by it some of 45 questions validate, and of 110 enough are drawn for a test
 
@@ -87,3 +99,67 @@ def test_a_validation_dataset_is_marked_as_seen_by_its_train_split_alone(world: 
 
     assert validated == [SeenExport("checks", "export-2", (Split.TRAIN,))]
     assert app.trained.exports(dataset) == [SeenExport("checks", "export-2", SEEN_SPLITS)]
+
+
+def train_first_version(world: World) -> Export:
+    """The export of 45 questions that version 1 was trained on; it tests none of them."""
+    with_salt(world)
+    steps.settled(world, steps.questions(45))
+    steps.followed(world, steps.runs(world)[0]["id"])
+    world.settle()
+    return app.exports.get(world.tenant, "support", list_exports(world)[0]["id"])
+
+
+def move_objects(world: World, export: Export) -> None:
+    """What an erasure does last: the export's row names another folder, and the objects of the former one are gone."""
+    moved = export.model_copy(update={"erased": 1, "without": export.without + 1})
+    for name in ("members.bin", "fingerprints.bin"):
+        former = f"{export.folder}/{name}"
+        world.s3.copy({"Bucket": BUCKET, "Key": former}, BUCKET, f"{moved.folder}/{name}")
+        world.s3.delete_object(Bucket=BUCKET, Key=former)
+    app.exports.rewrite(moved)
+
+
+@pytest.mark.parametrize("read", ["exists", "download"], ids=["before the backfill", "before the rows"])
+def test_rows_that_an_erasure_moves_right_now_stay_seen(
+    read: str, live: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    first = train_first_version(live)
+    seen = {
+        user_question(line) for split in SEEN_SPLITS for line in split_lines(live, read_export(live, first.id), split)
+    }
+    live.drop("support", other_questions(65), name="b.jsonl")
+    real, moves = getattr(app.objects, read), [first]
+
+    def move_before(key: str, *args: Any) -> Any:
+        if key == fingerprints_key(first.folder) and moves:
+            move_objects(live, moves.pop())
+        return real(key, *args)
+
+    monkeypatch.setattr(app.objects, read, move_before)
+
+    second = freeze_export(live)
+
+    assert not moves
+    assert held_out_questions(live, second)
+    assert not held_out_questions(live, second) & seen
+    assert "is gone" not in log.getvalue()
+
+
+@pytest.mark.parametrize("gone", ["row", "objects"])
+def test_an_export_that_is_really_gone_is_skipped_and_logged(gone: str, live: World, log: StringIO) -> None:
+    first = train_first_version(live)
+    if gone == "row":
+        key = keys.export(live.tenant, "support", first.id)
+        app.table.client.delete_item(TableName=app.table.name, Key=to_item(key._asdict()))
+    else:
+        for entry in live.s3.list_objects_v2(Bucket=BUCKET, Prefix=first.prefix)["Contents"]:
+            live.s3.delete_object(Bucket=BUCKET, Key=entry["Key"])
+    dataset = app.datasets.get(live.tenant, "support")
+
+    exports, rows = app.trained.seen_rows(dataset)
+
+    assert ([seen.export for seen in exports], list(rows)) == ([first.id], [])
+    [line] = [json.loads(line) for line in log.getvalue().splitlines() if "is gone" in line]
+    assert (line["level"], line["export"]) == ("WARNING", first.id)
+    assert live.tenant not in str(line)

@@ -5,15 +5,16 @@ releases left no mark; their exports are found by the versions of the dataset's 
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from datetime import datetime
 
-from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.fingerprints import Fingerprint
 from tuneloop.domain.training.trained_exports import SeenExport, SeenRows, TrainedExport, merge_exports
+from tuneloop.observability import logger
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, Table
 from tuneloop.store.objects.bucket import Objects
@@ -89,17 +90,39 @@ class TrainedExports:
         """The exports of a dataset that versions have seen, and an iterator of the fingerprints that they saw.
 
         Fingerprints are read while the iterator is used and not held in memory. Missing ones are made before, as that
-        takes memory of its own.
+        takes memory of its own. An export whose row or objects are gone is left out and logged. Both this call and the
+        iterator raise Stale where an erasure has just moved an export's objects: call again.
         """
-        exports = self.exports(dataset)
+        exports, readable = self.exports(dataset), list[tuple[Export, SeenExport]]()
         for seen in exports:
-            if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
-                with suppress(NotFound):  # without the export's objects nothing can be made, nor read below
-                    self._backfill.backfill(export)
-        return SeenRows(exports, self._rows(dataset, exports))
+            if (export := self._exports.find(dataset.tenant, dataset.id, seen.export)) is None:
+                _log_gone(seen.export)
+                continue
+            with self._skip_if_gone(export):
+                self._backfill.backfill(export)
+                readable.append((export, seen))
+        return SeenRows(exports, self._rows(readable))
 
-    def _rows(self, dataset: Dataset, exports: Iterable[SeenExport]) -> Iterator[Fingerprint]:
-        for seen in exports:
-            if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
-                with suppress(NotFound):  # somebody deleted the export's objects, or an erasure moves them right now
-                    yield from self._fingerprints.rows(export, seen.splits)
+    def _rows(self, readable: Iterable[tuple[Export, SeenExport]]) -> Iterator[Fingerprint]:
+        """The fingerprints in the folders that `seen_rows` read: where one was moved since, this must be noticed."""
+        for export, seen in readable:
+            with self._skip_if_gone(export):
+                yield from self._fingerprints.rows(export, seen.splits)
+
+    @contextmanager
+    def _skip_if_gone(self, export: Export) -> Iterator[None]:
+        """Log that an export's objects are gone and go on; raise Stale where an erasure has just moved them.
+
+        Taking moved rows for unseen would let a test be drawn from what a version was trained on, for good.
+        """
+        try:
+            yield
+        except NotFound as error:
+            current = self._exports.find(export.tenant, export.dataset, export.id)
+            if current and current.folder != export.folder:
+                raise Stale(f"Export {export.id} is being written without what was erased; try again.") from error
+            _log_gone(export.id)
+
+
+def _log_gone(export: str) -> None:
+    logger.warning("what a version was trained on is gone: later tests may be drawn from it", extra={"export": export})
