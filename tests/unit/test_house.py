@@ -237,7 +237,7 @@ TESTED_BY = {
     "e2e": {"cli/chat", "cli/commands", "cli/keys", "cli/offline", "cli/runs"},
     # Adapters: each method of the port against a server that speaks the wire.
     "contract": {
-        "providers/answers", "providers/port", "providers/openai/client", "providers/openai/deadlines",
+        "providers/answers", "providers/port", "providers/openai/client",
         "providers/bedrock/adapter", "providers/bedrock/base_models", "providers/bedrock/client",
         "providers/bedrock/files", "providers/bedrock/hosting",
     },

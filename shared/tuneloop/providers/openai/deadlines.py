@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
+from typing import Any
 
 import httpcore2
 import httpx2
@@ -38,10 +39,24 @@ def client_with_deadlines(timeout_s: float) -> httpx2.Client:
     """The SDK's own HTTP client, proxies of the environment included, on a network that keeps to deadlines."""
     client: httpx2.Client = DefaultHttpx2Client(timeout=timeout_s)
     for transport in (client._transport, *client._mounts.values()):
-        if isinstance(transport, httpx2.HTTPTransport):
-            # Only the pool's constructor takes a network backend, and httpx2 calls that constructor itself.
-            transport._pool._network_backend = _Network()
+        if transport is not None:  # None: `NO_PROXY` names a host that goes over the first one
+            _replace_network(transport)
     return client
+
+
+def _replace_network(transport: httpx2.BaseTransport) -> None:
+    """Let a transport connect through `_Network`; RuntimeError where this release of httpx2 is built otherwise.
+
+    Only the pool's constructor takes a network backend, and httpx2 calls that constructor itself. An attribute that
+    nobody reads would be set in silence, and calls would have no deadline: so it must be there before.
+    """
+    pool: Any = getattr(transport, "_pool", None)
+    if not isinstance(getattr(pool, "_network_backend", None), httpcore2.NetworkBackend):
+        raise RuntimeError(
+            f"httpx2 {httpx2.__version__} has no `_pool._network_backend` in its {type(transport).__name__}, so calls "
+            "to providers would have no deadline. Install the release that requirements/layer.txt names."
+        )
+    pool._network_backend = _Network()
 
 
 class _Network(httpcore2.SyncBackend):
