@@ -28,6 +28,7 @@ MADE_FROM = {
     "bus": {"bus"},
     "examples_queue": {"examples_queue_url"},
     "usage_queue": {"usage_queue_url"},
+    "posts": {"bucket", "examples_queue_url"},
     "providers": {"origin", "provider", "provider_base_url", "provider_key_parameter"},
     "known_providers": {"provider"},
 }
@@ -63,7 +64,7 @@ def test_a_function_runs_its_own_package_on_this_interpreter_s_version(template:
 def test_what_spools_files_to_disk_has_all_the_disk_that_lambda_gives(spec: FunctionSpec) -> None:
     code = "\n".join(path.read_text("utf-8") for path in (ROOT / "functions" / spec.package).glob("*.py"))
 
-    uses_disk = re.search(r"TemporaryFile|objects\.download\(|contents\.(found|blocks)\(", code)
+    uses_disk = re.search(r"TemporaryFile|objects\.download\(|contents\.(search|blocks)\(", code)
     assert (spec.disk_mb == 10_240) == bool(uses_disk)
 
 

@@ -40,6 +40,7 @@ WITHOUT_TABLE = {
     "membership",
     "bus",
     "examples_queue",
+    "posts",
     "usage_queue",
     "provider_rows",
     "known_providers",
