@@ -20,7 +20,8 @@ from tuneloop.domain.training.trained_exports import UNSEEN
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.repositories.exports import Exports, TrainedExports
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.trained_exports import TrainedExports
 from tuneloop.store.retry import retry_stale
 
 # How often the files are written before a freeze gives up. They are written anew only where a version was made,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.datasets import Datasets
     from tuneloop.store.repositories.erasures import Erasures
     from tuneloop.store.repositories.evaluations import Evaluations
-    from tuneloop.store.repositories.exports import Exports, TrainedExports
+    from tuneloop.store.repositories.exports import Exports
     from tuneloop.store.repositories.files import UploadedFiles
     from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
     from tuneloop.store.repositories.generations import Generations
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.runs import Runs
     from tuneloop.store.repositories.statistics import ExampleCounts, StatisticsRows
     from tuneloop.store.repositories.tenants import Tenants
+    from tuneloop.store.repositories.trained_exports import TrainedExports
     from tuneloop.store.repositories.usage import Usage
     from tuneloop.store.repositories.votes import Votes
 
@@ -116,7 +117,12 @@ class App:
         "store.repositories.fingerprint_backfill.FingerprintBackfill", "contents", "membership", "objects"
     )
     trained: "TrainedExports" = part(
-        "store.repositories.exports.TrainedExports", "table", "exports", "models", "fingerprint_backfill", "objects"
+        "store.repositories.trained_exports.TrainedExports",
+        "table",
+        "exports",
+        "models",
+        "fingerprint_backfill",
+        "objects",
     )
     # The keys of providers are read from SSM when they are first needed, and by no function that only names providers.
     known_providers: "ProviderNames" = part("providers.registry.ProviderNames", "settings", "provider_rows")

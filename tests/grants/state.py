@@ -22,8 +22,8 @@ from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Version, new_model
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store.objects.export_columns import Membership
-from tuneloop.store.repositories.exports import TrainedExports
 from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
+from tuneloop.store.repositories.trained_exports import TrainedExports
 
 NAME = "support"
 SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody

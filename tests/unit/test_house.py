@@ -268,7 +268,7 @@ TESTED_BY = {
         "domain/datasets/erasures", "store/repositories/erasures", "store/repositories/generations",
     },
     "functions/evaluate": {"store/repositories/fingerprint_backfill"},
-    "functions/export_data": {"domain/training/trained_exports"},
+    "functions/export_data": {"domain/training/trained_exports", "store/repositories/trained_exports"},
     "functions/launch_finetune": {
         "domain/training/model_offers", "domain/training/providers", "providers/registry",
         "store/repositories/budgets", "store/repositories/providers",
