@@ -24,7 +24,7 @@ local: setup ## Leave the stack up until Ctrl-C; prints its URL and a key, also 
 test: setup ## Run the tests, all but those of test-grants and test-faults: make test [ARGS="-k name"].
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-unit: setup ## Run the unit tests, in seconds.
+test-unit: setup ## Run the unit tests, in half a minute.
 	@$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile $(ARGS)
 
 test-grants: setup ## Take each grant of each function away in turn: somebody must notice; takes minutes.

@@ -2,7 +2,7 @@
 
 An export is marked in the transaction that makes a version of it, or a version that it validated. Versions of older
 releases left no mark; their exports are found by the versions of the dataset's own model. Apart from the exports' rows,
-which most functions read: fingerprints bring libraries that would lengthen the cold start of all.
+which most functions read: fingerprints bring libraries that `check-status`, for one, should not load.
 """
 
 from collections.abc import Iterable, Iterator
